@@ -12,6 +12,10 @@
 //! # Not modelled
 //! Things that are asked for more often than others: those are back sooner than this law has it. Requests
 //! for one thing that wait for one call (coalescing); what a look-up in a cache costs, and that it fails.
+//! # Defaults and their sources
+//! None: what a cache answers when it is full, and of how many things, is stated.
+//! # Invariants
+//! What is not there never becomes more while the same pods hold it.
 //! # Checked against
 //! The tests below; `tests/it/agreement/cached.rs` plays both engines.
 

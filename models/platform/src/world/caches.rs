@@ -4,14 +4,16 @@
 //! that several pods hold loses the part of each that does. What is not there is called for, and comes back as
 //! fast as these calls are answered: see [`model_load::caches`].
 //!
+//! # Simplified
+//! While a cache fills, what is asked and answered is that of the start of each step, of flows in both
+//! engines: in the mean of all who call the same Service.
 //! # Modelled
 //! Pods that crash, move, restart with their node or are rolled out; pods that are only cut off come back with
 //! what they had. A fault that empties a cache.
 //! # Not modelled
 //! Stores of caches that write what they have to a disk, or to a replica: whoever starts has nothing.
-//! # Simplified
-//! While a cache fills, what is asked and answered is that of the start of each step, of flows in both
-//! engines: in the mean of all who call the same Service.
+//! # Defaults and their sources
+//! None.
 //! # Invariants
 //! Where all pods have run from the start there is no event of this.
 //! # Checked against

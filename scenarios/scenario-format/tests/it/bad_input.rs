@@ -383,17 +383,17 @@ fn platforms_that_cannot_stand() {
         (
             "spec:\n",
             "spec:\n  services: [{service: shop/web, calls: [{service: shop/web, times: 3, cache: {hits: 90%, keys: 10}}]}]\n",
-            "small.yaml:5:82: E0160",
+            "small.yaml:5:79: E0160",
         ),
         (
             "spec:\n",
             "spec:\n  services: [{service: shop/web, calls: [{service: shop/web, cache: {hits: 90%, keys: 0}}]}]\n",
-            "small.yaml:5:93: E0160",
+            "small.yaml:5:87: E0160",
         ),
         (
             "spec:\n",
             "spec:\n  services: [{service: shop/web, calls: [{service: shop/web, cache: {hits: 0%, keys: 1}}]}]\n",
-            "small.yaml:5:80: E0160",
+            "small.yaml:5:76: E0160",
         ),
         ("spec:\n", "spec:\n  parameters: {watchLatency: [5ms, 1ms]}\n", "small.yaml:5:36: E0021"),
         ("cpu: 4", "cpu: 18446744073709551615", "small.yaml:9:65: E0021: a node has at most"),
