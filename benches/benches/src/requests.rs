@@ -47,6 +47,7 @@ impl Chain {
                 retry_budget_ppm: Some(200_000),
                 breaker: None,
                 is_parallel: false,
+                cache: None,
             },
             dead_one_in: 100,
             ..Self::SINGLE
