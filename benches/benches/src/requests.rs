@@ -47,6 +47,7 @@ impl Chain {
                 retry_budget_ppm: Some(200_000),
                 breaker: None,
                 is_parallel: false,
+                cache: None,
             },
             dead_one_in: 100,
             ..Self::SINGLE
@@ -113,6 +114,7 @@ const NO_POLICY: CallPolicy = CallPolicy {
     retry_budget_ppm: None,
     breaker: None,
     is_parallel: false,
+    cache: None,
 };
 
 #[cfg(test)]

@@ -133,6 +133,13 @@ pub enum FaultKind {
         /// From a question to its answer.
         latency: SimSpan,
     },
+    /// Caches before calls lose what they have.
+    CacheCold {
+        /// Whose calls they are before, or whose pods hold them.
+        service: ServiceId,
+        /// Of a million things, how many.
+        share_ppm: u32,
+    },
     /// A machine of a load balancer is gone; another one is made in its place.
     BalancerMachineLoss {
         /// Of which balancer: the machine that holds its address.

@@ -234,6 +234,19 @@ pub struct CallPolicy {
     /// It is made at the same time as those before and after it of which this is so too: the request
     /// goes on when the slowest of them is over.
     pub is_parallel: bool,
+    /// What is asked first, so that most requests need no call.
+    pub cache: Option<Cache>,
+}
+
+/// A cache before a call: what it has needs no call, and what it has not is there once the call was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// Of a million requests, how many it answers when it is as full as it gets.
+    pub hits_ppm: u32,
+    /// Different things that are asked for. All are asked for alike.
+    pub key_count: u64,
+    /// The Service whose pods hold it, each a part; each pod of the caller has one of its own when `None`.
+    pub held_by: Option<ServiceId>,
 }
 
 impl CallPolicy {

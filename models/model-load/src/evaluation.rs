@@ -6,6 +6,7 @@ use model_api::limiter::StoreSeen;
 use model_api::observation::LossReason;
 use sim_kernel::{SimSpan, SimTime, StableHasher};
 
+use crate::caches;
 use crate::curve::{Factor, Shape, Side};
 use crate::edges::Source;
 use crate::entrance::{Choice, Entrance};
@@ -40,6 +41,8 @@ pub(crate) struct Inputs {
     pub(crate) entrances: Vec<Entrance>,
     /// By call: what a gateway chooses from.
     pub(crate) choices: Vec<Choice>,
+    /// By call: of a million requests, how many need it, because a cache has not what they want.
+    pub(crate) needed_ppm: Vec<u32>,
     /// By source: how its clients find their entrance.
     pub(crate) lookups: Vec<Lookup>,
     /// How Services find those that they call.
@@ -102,6 +105,12 @@ impl Inputs {
             fronts: vec![Vec::new(); graph.nodes.len()],
             entrances: vec![Entrance::default(); graph.nodes.len()],
             choices: vec![Choice::default(); graph.edges.all.len()],
+            needed_ppm: graph
+                .edges
+                .all
+                .iter()
+                .map(|edge| caches::needed_ppm(edge.policy))
+                .collect(),
             lookups: vec![Lookup::default(); graph.edges.sources.len()],
             inside: Lookup::default(),
             look_up: SimSpan::ZERO,

@@ -1,5 +1,6 @@
 //! The flows of a run over time: applies inputs, cuts segments, waits for the next bend.
 
+mod cached;
 mod cut;
 mod entering;
 mod segment;
@@ -131,6 +132,8 @@ enum Input {
     Writable(DatabaseId, bool),
     Failing(NodeIdx, u32),
     Split(NodeIdx, Split),
+    /// Of a million requests, how many need a call.
+    Needed(EdgeIdx, u32),
     /// Where the endpoints of a node are.
     Places(NodeIdx, Box<[Place]>),
     /// Whether its endpoints carry hints, and are a last resort.
@@ -415,6 +418,7 @@ impl Flows {
                 Input::Failing(node, failing_ppm) => {
                     requests.set_failing(part, node, failing_ppm);
                 }
+                Input::Needed(edge, ppm) => requests.set_needed(part, edge, ppm),
                 Input::Split(node, split) => requests.set_split(part, node, split),
                 Input::Places(node, places) => requests.set_places(part, node, places),
                 Input::Marked(node, is_hinted, is_last) => {
@@ -677,6 +681,7 @@ impl Part {
             Input::LookUp(takes) => known.look_up != *takes,
             Input::Store(limit, seen) => known.stores[*limit] != *seen,
             Input::Failing(node, failing_ppm) => known.failing_ppm[*node] != *failing_ppm,
+            Input::Needed(edge, ppm) => known.needed_ppm[*edge] != *ppm,
             Input::Split(node, split) => known.splits[*node] != *split,
             Input::Places(node, places) => known.places[*node] != **places,
             Input::Marked(node, is_hinted, is_last) => {
@@ -835,6 +840,7 @@ impl Part {
                     self.inputs.are_writable[database.index()] = is_writable;
                 }
                 Input::Failing(node, failing_ppm) => self.inputs.failing_ppm[node] = failing_ppm,
+                Input::Needed(edge, ppm) => self.inputs.needed_ppm[edge] = ppm,
                 Input::Split(node, split) => self.inputs.splits[node] = split,
                 Input::Places(node, places) => self.inputs.places[node] = places.into_vec(),
                 Input::Marked(node, is_hinted, is_last) => {

@@ -123,6 +123,7 @@
 //! [`LossReason::Errors`]: model_api::observation::LossReason::Errors
 
 mod backlog;
+pub mod caches;
 mod curve;
 mod delay;
 mod edges;

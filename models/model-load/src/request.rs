@@ -145,6 +145,11 @@ impl Requests {
         self.engines[part].set_failing(node, failing_ppm);
     }
 
+    /// Tells how many of a million requests need a call.
+    pub(crate) fn set_needed(&mut self, part: usize, edge: usize, ppm: u32) {
+        self.engines[part].set_needed(edge, ppm);
+    }
+
     pub(crate) fn set_places(&mut self, part: usize, node: usize, places: Box<[Place]>) {
         self.engines[part].set_places(node, places.into_vec());
     }

@@ -15,6 +15,7 @@
 //! on until nobody has anything left to say; then the flows settle. No model knows another.
 
 mod actions;
+mod caches;
 mod canaries;
 mod connections;
 mod control_plane;
@@ -56,6 +57,7 @@ use crate::event::{Event, FAULT_PRIORITY};
 use crate::fault::{FaultBook, FaultEvent, Happening, Struck, pick_node, pick_some, pick_zone};
 use crate::plan::Wiring;
 use crate::rare;
+use caches::Caches;
 use connections::Connections;
 use data::DataState;
 use deaths::Deaths;
@@ -91,6 +93,7 @@ pub struct World {
     /// When pods of a Service will be a little warmer: one moment a Service.
     warming: Vec<(ServiceId, SimTime)>,
     deaths: Deaths,
+    caches: Caches,
     /// Of gateways whose clients keep connections open.
     connections: BTreeMap<ServiceId, Connections>,
     pod_places: PodPlaces,
@@ -120,6 +123,7 @@ impl World {
             storage: StorageState::new(pools),
             gateways: GatewayState::new(balancers, gateways, names),
             writers: Writers::of(cluster.blueprint()),
+            caches: Caches::of(cluster.blueprint()),
             pooler_fails: vec![0; cluster.blueprint().poolers.len()],
             pooler_unserved: vec![0; cluster.blueprint().poolers.len()],
             blueprint: Arc::clone(cluster.blueprint()),
@@ -609,6 +613,9 @@ impl World {
             FaultKind::BalancerMachineLoss { balancer, takes_standby } => {
                 let targets = self.lose_balancer_machines(*balancer, *takes_standby, ctx);
                 (Struck::Nothing, targets)
+            }
+            FaultKind::CacheCold { service, share_ppm } => {
+                (Struck::Nothing, self.lose_caches(*service, *share_ppm, ctx))
             }
             FaultKind::Action(action) => self.act(fault, action, ctx),
         };

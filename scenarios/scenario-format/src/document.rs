@@ -33,17 +33,17 @@ pub use backup::{
 pub use dns::{ClusterDnsSpec, KeepingSpec, NameSpec, RecordCheckSpec, ResolverSpec};
 pub use fault::{
     AccountLossSpec, ApiFloodSpec, ApiServerSpec, ArchiveBrokenSpec, BackupTargetLossSpec,
-    BackupsBrokenSpec, BadRolloutSpec, BalancerMachineLossSpec, BucketFullSpec, ConditionSpec,
-    ConfigurationDeletedSpec, ControlPlaneUpgradeSpec, DeleteAutoscalerSpec, DestroyInstanceSpec,
-    DiskLeakSpec, DiskLossSpec, DrainSpec, EmptySpec, Endless, EndpointsBelowSpec,
-    EtcdDataLossSpec, EtcdDiskSpec, EtcdMemberSpec, EtcdRole, FaultSpec, FenceSpec,
-    FreezePrimarySpec, GrowStorageSpec, HoldSpec, HoldStandbySpec, KeyDisabledSpec, KeyLossSpec,
-    LeaderKillSpec, LiftGatesSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, MemoryLeakSpec,
-    NameFaultSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec, PausePoolerSpec, PlainFaultSpec,
-    PodCrashSpec, ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec,
-    SetAutoscalerSpec, SetMinSizeSpec, SlowApiSpec, SlowDnsSpec, StartKeys, SwitchoverSpec,
-    ThrottleSpec, VaultSealedSpec, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec,
-    ZoneFaultSpec,
+    BackupsBrokenSpec, BadRolloutSpec, BalancerMachineLossSpec, BucketFullSpec, CacheColdSpec,
+    ConditionSpec, ConfigurationDeletedSpec, ControlPlaneUpgradeSpec, DeleteAutoscalerSpec,
+    DestroyInstanceSpec, DiskLeakSpec, DiskLossSpec, DrainSpec, EmptySpec, Endless,
+    EndpointsBelowSpec, EtcdDataLossSpec, EtcdDiskSpec, EtcdMemberSpec, EtcdRole, FaultSpec,
+    FenceSpec, FreezePrimarySpec, GrowStorageSpec, HoldSpec, HoldStandbySpec, KeyDisabledSpec,
+    KeyLossSpec, LeaderKillSpec, LiftGatesSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec,
+    MemoryLeakSpec, NameFaultSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec, PausePoolerSpec,
+    PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec,
+    ScaleSpec, SetAutoscalerSpec, SetMinSizeSpec, SlowApiSpec, SlowDnsSpec, StartKeys,
+    SwitchoverSpec, ThrottleSpec, VaultSealedSpec, WalVolumeAboveSpec, WebhookOutageSpec,
+    WindowSpec, ZoneFaultSpec,
 };
 pub use gateway::{
     CertificateKey, FailoverSpec, GatewaySpec, LimitByName, LimitPolicy, LoadBalancerSpec,
@@ -55,8 +55,8 @@ pub use memory::MemorySpec;
 pub use metric::MetricSpec;
 pub use parameters::{ParametersSpec, RangeSpec};
 pub use path::{
-    BreakerSpec, CallSpec, InFlight, PolicySpec, RateLimitSpec, ReadinessSpec, SessionState,
-    WarmUpSpec,
+    BreakerSpec, CacheSpec, CallSpec, InFlight, PolicySpec, RateLimitSpec, ReadinessSpec,
+    SessionState, WarmUpSpec,
 };
 pub use platform::{
     ApiBalancerSpec, BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, ControllersSpec,

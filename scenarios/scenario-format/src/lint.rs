@@ -18,6 +18,7 @@ mod black_start;
 mod budgets;
 mod canaries;
 mod capacity;
+mod cold_caches;
 mod configuration;
 mod databases;
 mod gateways;
@@ -68,6 +69,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.gateways();
     lint.webhooks();
     lint.storms();
+    lint.cold_caches();
 }
 
 /// What the rules look at.

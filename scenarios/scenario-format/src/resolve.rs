@@ -22,6 +22,7 @@ mod actions;
 mod autoscaler_flags;
 mod backup;
 mod balancing;
+mod caches;
 mod calls;
 mod clients;
 mod control_plane;

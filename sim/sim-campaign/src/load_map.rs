@@ -413,6 +413,7 @@ fn is_endless(fault: &Fault) -> bool {
         FaultKind::PodCrash { .. }
         | FaultKind::Action(_)
         | FaultKind::Data(_)
+        | FaultKind::CacheCold { .. }
         | FaultKind::BalancerMachineLoss { .. } => true,
         FaultKind::ControlPlane(kind) => matches!(kind, ControlPlaneFault::LeaderKill(_)),
         FaultKind::Instance(fault) => fault.what == InstanceHarm::VolumeDestroyed,

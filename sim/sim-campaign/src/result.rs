@@ -242,6 +242,7 @@ fn fault_text(kind: &FaultKind) -> &'static str {
         FaultKind::Dns { kind: DnsFault::Outage, .. } => "name servers do not answer",
         FaultKind::Dns { kind: DnsFault::WrongRecord, .. } => "a name leads to nobody",
         FaultKind::SlowDns { .. } => "the DNS of the cluster is slow",
+        FaultKind::CacheCold { .. } => "caches are cold",
         FaultKind::BalancerMachineLoss { .. } => "a load balancer loses a machine",
         FaultKind::Action(action) => action_text(action),
         FaultKind::Data(kind) => data_fault_text(kind),

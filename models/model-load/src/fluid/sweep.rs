@@ -18,6 +18,7 @@ use crate::request::limit_of_all;
 use crate::slowest::Common;
 use crate::stations::{Branch, Place, Routes};
 
+mod cached;
 mod call;
 mod several;
 mod writes;
@@ -316,7 +317,7 @@ impl Sweep<'_> {
                 }
                 Caller::Service(caller) => {
                     let NodeWork { worked, waiting, density, .. } = room.nodes[caller];
-                    (worked, waiting, density)
+                    (worked * self.needed(edge), waiting, density)
                 }
             };
             let EdgeState { extra, open_until, .. } = state.edges[edge];
@@ -359,8 +360,6 @@ impl Sweep<'_> {
         work.asked = work.arrivals;
         if !self.graph.limits.is_empty() {
             work.rush = self.rush(node, room);
-        }
-        if !self.graph.limits.is_empty() {
             (work.allowed, work.at_once) = self.meet_limits(node, state, secs, room);
         }
         let spec = &self.graph.nodes[node];
@@ -735,7 +734,7 @@ impl Sweep<'_> {
         let is_parallel = |edge: &EdgeIdx| edges.all[*edge].policy.is_parallel;
         for stage in stages(&edges.of_node[node], is_parallel) {
             for &edge in stage {
-                let call = &room.edges[edge];
+                let call = self.as_met(edge, room);
                 passes *= call.fine;
                 let spec = &edges.all[edge];
                 work.is_piled_up |= room.nodes[spec.callee].is_piled_up;
@@ -747,7 +746,7 @@ impl Sweep<'_> {
             }
             let longest = stage
                 .iter()
-                .map(|edge| room.edges[*edge].steps)
+                .map(|edge| self.as_met(*edge, room).steps)
                 .reduce(|most, steps| if steps.mean() > most.mean() { steps } else { most });
             work.steps = work.steps.then(longest.unwrap_or_default());
         }

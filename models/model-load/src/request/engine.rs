@@ -27,6 +27,7 @@ use crate::split::Split;
 use crate::stations::Routes;
 
 mod backlog;
+mod cached;
 mod call;
 mod clients;
 mod connect;
@@ -40,6 +41,7 @@ mod writes;
 mod zones;
 
 use backlog::Pace;
+use cached::{Cached, cached};
 use call::{Call, Caller, Loss, Visit};
 use connect::MEMBER;
 use deadlines::Deadline;
@@ -129,6 +131,7 @@ pub(super) struct Engine {
     names: Vec<Stream>,
     /// By call: those who keep the answer to the question for whom it is made.
     kept: Vec<Vec<Kept>>,
+    cached: Vec<Option<Cached>>,
     /// By source: which of its requests write; empty where all do.
     lucks: Vec<Stream>,
     sources: Vec<Source>,
@@ -193,6 +196,7 @@ impl Engine {
                 Vec::new();
                 if graph.resolvers.is_some() { graph.edges.all.len() } else { 0 }
             ],
+            cached: cached(graph, streams),
             lucks: lucks(graph, streams),
             sources: sources
                 .map(|source| {

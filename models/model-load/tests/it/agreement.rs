@@ -15,6 +15,7 @@ use crate::sticky;
 use crate::world::{Act, Case, Keeps, Node, Of, Run};
 
 mod balanced;
+mod cached;
 mod paths;
 
 use paths::{
@@ -522,6 +523,12 @@ fn comparisons() -> Vec<Comparison> {
         of("what the gateway calls loses half, its gateway", half.clone(), 0, None),
         of("the same, the shop", half, 1, None),
         of("stock is gone, circuit breaker", broken, 1, None),
+        of("a cache has nine tenths of the stock", cached::warm(900_000, 55), 1, Some(15.0)),
+        of("the same, a third", cached::warm(333_000, 550), 1, Some(5.0)),
+        of("the same, the stock", cached::warm(333_000, 550), 2, Some(5.0)),
+        of("the cache is cold, stock too small", cached::cold(patience(500, 0)), 1, None),
+        of("the same, tries again", cached::cold(patience(500, 2)), 1, None),
+        of("the same, the stock", cached::cold(patience(500, 2)), 2, None),
         of("stock in three zones, as large", zones([200, 200, 200], calm), 1, Some(5.0)),
         of("one zone too small", zones([360, 100, 360], patience(500, 1)), 1, None),
         served(

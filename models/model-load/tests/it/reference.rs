@@ -77,7 +77,7 @@ impl<'a> Told<'a> {
         };
         for (at, act) in start.chain(script).filter(|&(at, _)| at <= millis) {
             match act {
-                Act::Failing(..) | Act::Split(..) | Act::Deaths(..) => {
+                Act::Failing(..) | Act::Needed(..) | Act::Split(..) | Act::Deaths(..) => {
                     unreachable!("the reference knows no canaries, and no deaths")
                 }
                 Act::Entrance(..)

@@ -111,6 +111,7 @@ const IMPATIENT: CallPolicy = CallPolicy {
     retry_budget_ppm: None,
     breaker: None,
     is_parallel: false,
+    cache: None,
 };
 
 #[test]

@@ -47,6 +47,8 @@ pub(crate) enum Act {
     StorePart(usize, StoreState, u32),
     /// Of a million answers of the pods behind a Service, how many are errors.
     Failing(u32, u32),
+    /// Of a million requests that a Service works on, how many need its call with this number.
+    Needed(u32, usize, u32),
     /// Of a hundred requests for a Service, how many its canary answers; or it gets copies.
     Split(u32, u32, bool),
     /// Of a Service that is divided by zone: ready and live endpoints of each zone, and what they can
@@ -135,6 +137,7 @@ impl World {
             }
             Act::Writable(database, is) => flows.set_database_writable(DatabaseId(database), is),
             Act::Failing(service, ppm) => flows.set_failing(ServiceId(service), ppm),
+            Act::Needed(service, call, ppm) => flows.set_needed(ServiceId(service), call, ppm),
             Act::Split(service, weight, is_mirrored) => {
                 flows.set_split(ServiceId(service), weight, is_mirrored);
             }

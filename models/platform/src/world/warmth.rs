@@ -19,6 +19,7 @@ impl World {
         let (mut ready_count, mut live_count, mut capacity_millirps) = (0, 0, 0_u64);
         let reconnecting = self.reconnecting(service, ctx.now());
         let (speed_ppm, mut next_step) = reconnecting.unzip();
+        next_step = next_step.into_iter().chain(self.tell_caches(service, ctx.now())).min();
         let pod_places = self.assign_pod_places(service);
         let sent = self.sent_differently(service);
         let routes = sent.as_ref().map_or(self.cluster.routes(service), |sent| &sent.routes);

@@ -3,6 +3,7 @@
 mod actions;
 mod archives;
 mod autoscaling;
+mod caches;
 mod canaries;
 mod connections;
 mod deaths;

@@ -123,6 +123,8 @@ tagged! {
         WrongRecord(NameFaultSpec),
         /// The DNS of the cluster takes long for each answer: calls that look their name up begin so much later, or not at all where resolvers give up before.
         SlowDns(SlowDnsSpec),
+        /// Caches before calls are emptied, as by a flush or a change of what things are called. `for` only says how long control planes are frozen with it.
+        CacheCold(CacheColdSpec),
         /// Machines of the control plane stop: their etcd, API server and controllers with them.
         ControlPlaneMemberLoss(MemberLossSpec),
         /// The processes of members of etcd end and stay down; their machines run.
@@ -430,6 +432,16 @@ fault_record! {
     }
 }
 
+fault_record! {
+    /// Caches lose what they have.
+    pub struct CacheColdSpec("cacheCold") {
+        /// The Service whose calls have caches before them, or whose pods hold some, as `namespace/name`.
+        service: Spanned<String>,
+        /// Which share of what they have; all when it is not stated.
+        share: Option<Spanned<Share>>,
+    }
+}
+
 impl FaultSpec {
     /// The keys that say when.
     pub fn start_keys(&self) -> StartKeys<'_> {
@@ -447,6 +459,7 @@ impl FaultSpec {
             Self::BalancerMachineLoss(spec) => spec.start_keys(),
             Self::DnsOutage(spec) | Self::WrongRecord(spec) => spec.start_keys(),
             Self::SlowDns(spec) => spec.start_keys(),
+            Self::CacheCold(spec) => spec.start_keys(),
             Self::ControlPlaneMemberLoss(spec) => spec.start_keys(),
             Self::EtcdMemberDown(spec) => spec.start_keys(),
             Self::EtcdSlowDisk(spec) => spec.start_keys(),
@@ -570,6 +583,7 @@ impl FaultSpec {
             Self::BalancerMachineLoss(_) => "balancerMachineLoss",
             Self::DnsOutage(_) => "dnsOutage",
             Self::SlowDns(_) => "slowDns",
+            Self::CacheCold(_) => "cacheCold",
             Self::WrongRecord(_) => "wrongRecord",
             Self::ControlPlaneMemberLoss(_) => "controlPlaneMemberLoss",
             Self::EtcdMemberDown(_) => "etcdMemberDown",
@@ -641,6 +655,7 @@ impl FaultSpec {
             Self::BalancerMachineLoss(spec) => spec.span,
             Self::DnsOutage(spec) | Self::WrongRecord(spec) => spec.span,
             Self::SlowDns(spec) => spec.span,
+            Self::CacheCold(spec) => spec.span,
             Self::ControlPlaneMemberLoss(spec) => spec.span,
             Self::EtcdMemberDown(spec) => spec.span,
             Self::EtcdSlowDisk(spec) => spec.span,

@@ -20,6 +20,20 @@ record! {
         times: Option<Spanned<u32>>,
         /// It is made at the same time as the calls before and after it that say so too, and where it is made several times all of these: the request goes on when the slowest is over. Otherwise calls are made one after the other.
         parallel: Option<bool>,
+        /// What is asked first, so that only some requests need the call.
+        cache: Option<CacheSpec>,
+    }
+}
+
+record! {
+    /// A cache before a call: what it has needs no call, and the answer to a call that is made is put into it.
+    pub struct CacheSpec("a cache") {
+        /// Which share of the requests it answers when it is full, such as `90%`.
+        hits: Spanned<Share>,
+        /// How many different things are asked for; all alike, which is slower to fill than where some are asked for more often.
+        keys: Spanned<u64>,
+        /// Whose memory it is in: `pods`, which is the default, for one in each pod of the caller, or the Service whose pods hold a part each, as `namespace/name`. Whoever starts again has nothing.
+        r#in: Option<Spanned<String>>,
     }
 }
 

@@ -21,29 +21,38 @@ const WORKER_COUNT_MAX: u32 = 100_000;
 
 /// What comes to a Service at the peak of all its loads, per second.
 #[derive(Clone, Copy, Debug, Default)]
-struct Asked {
-    first: f64,
+pub(super) struct Asked {
+    pub(super) first: f64,
     /// With the retries of everybody who gives up.
     tries: f64,
     /// The shortest that somebody waits for its own queue, in seconds, who tries again.
     patience: Option<f64>,
 }
 
+/// What caches before calls have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caches {
+    /// All that they ever have.
+    Full,
+    /// Nothing.
+    Cold,
+}
+
 /// What its pods can do.
 #[derive(Clone, Copy, Debug)]
-struct Workers {
+pub(super) struct Workers {
     count: u32,
     /// Queues before them: one of all pods, or one in each.
     lines: u32,
     /// Requests per second.
-    capacity: f64,
+    pub(super) capacity: f64,
     /// Allen and Cunneen: `(1 + c²) / 2`.
     stretch: f64,
 }
 
 impl Lint<'_> {
     pub(super) fn storms(&mut self) {
-        let asked = self.asked();
+        let asked = self.asked(Caches::Full);
         for (service, object) in self.services() {
             let is_it = |it: &model_api::kube::Service| {
                 (&it.namespace, &it.name) == (&service.namespace, &service.name)
@@ -71,7 +80,7 @@ impl Lint<'_> {
     }
 
     /// By Service.
-    fn asked(&self) -> Vec<Asked> {
+    pub(super) fn asked(&self, caches: Caches) -> Vec<Asked> {
         let mut asked = vec![Asked::default(); self.blueprint.services.len()];
         for load in &self.blueprint.loads {
             let peak = load.points.iter().map(|point| point.rate_millirps).max().unwrap_or(0);
@@ -81,9 +90,15 @@ impl Lint<'_> {
             if load.users.is_some() {
                 continue;
             }
-            let tries = self.ask(&mut asked, entry, &load.client, (rate, rate), depth);
+            let tries = self.ask(&mut asked, entry, &load.client, (rate, rate), (caches, depth));
             if let Some(profile) = load.via.and_then(|via| self.profile(via)) {
-                self.ask(&mut asked, load.service, &profile.upstream, (rate, tries), depth);
+                self.ask(
+                    &mut asked,
+                    load.service,
+                    &profile.upstream,
+                    (rate, tries),
+                    (caches, depth),
+                );
             }
         }
         asked
@@ -96,7 +111,7 @@ impl Lint<'_> {
         id: ServiceId,
         policy: &CallPolicy,
         (first, before): (f64, f64),
-        depth: usize,
+        (caches, depth): (Caches, usize),
     ) -> f64 {
         let per_first = match (policy.retry_budget_ppm, policy.breaker) {
             (_, Some(_)) => 0.0,
@@ -112,7 +127,13 @@ impl Lint<'_> {
         }
         if let (Some(profile), Some(depth)) = (self.profile(id), depth.checked_sub(1)) {
             for (idx, callee) in profile.depends_on.iter().enumerate() {
-                self.ask(asked, *callee, &profile.policy(idx), (first, tries), depth);
+                let policy = profile.policy(idx);
+                let needed = match (caches, policy.cache) {
+                    (Caches::Full, Some(cache)) => 1.0 - f64::from(cache.hits_ppm) / 1e6,
+                    (Caches::Cold, _) | (Caches::Full, None) => 1.0,
+                };
+                let rates = (first * needed, tries * needed);
+                self.ask(asked, *callee, &policy, rates, (caches, depth));
             }
         }
         tries
@@ -133,7 +154,7 @@ impl Lint<'_> {
 
     /// The workers behind a Service, as its manifests have them; `None` where a request costs nothing or it is
     /// not known how much CPU a pod has.
-    fn workers_of(&self, id: ServiceId) -> Option<Workers> {
+    pub(super) fn workers_of(&self, id: ServiceId) -> Option<Workers> {
         let profile = self.profile(id)?;
         let service = &self.blueprint.services[id.index()];
         let cost = profile.cpu_per_request.as_secs_f64();

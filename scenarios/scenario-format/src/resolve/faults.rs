@@ -120,6 +120,7 @@ impl Resolver<'_> {
             FaultSpec::DnsOutage(spec) => self.name_fault(&spec.host, DnsFault::Outage)?,
             FaultSpec::WrongRecord(spec) => self.name_fault(&spec.host, DnsFault::WrongRecord)?,
             FaultSpec::SlowDns(spec) => self.slow_dns(spec)?,
+            FaultSpec::CacheCold(spec) => self.cache_cold(spec)?,
             FaultSpec::ControlPlaneMemberLoss(spec) => self.member_loss(spec)?,
             FaultSpec::EtcdMemberDown(spec) => self.etcd_member(spec)?,
             FaultSpec::EtcdSlowDisk(spec) => self.etcd_disk(spec)?,
@@ -219,6 +220,7 @@ impl Resolver<'_> {
             | FaultSpec::DnsOutage(_)
             | FaultSpec::WrongRecord(_)
             | FaultSpec::SlowDns(_)
+            | FaultSpec::CacheCold(_)
             | FaultSpec::ControlPlaneMemberLoss(_)
             | FaultSpec::EtcdMemberDown(_)
             | FaultSpec::EtcdSlowDisk(_)

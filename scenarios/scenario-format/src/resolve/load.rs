@@ -215,6 +215,8 @@ impl Resolver<'_> {
                 let span = call.times.map_or(call.service.span, |it| it.span);
                 self.report(Code::E0077, span, message);
             }
+            let cache = call.cache.as_ref().and_then(|cache| self.cache(cache, times));
+            let policy = CallPolicy { cache, ..policy };
             for _ in 0..times.clamp(1, TIMES_MAX) {
                 depends_on.push(id);
                 policies.push(policy);

@@ -136,6 +136,7 @@ impl Resolver<'_> {
             retry_budget_ppm: spec.retry_budget.map(|it| it.value.ppm),
             breaker: spec.breaker.as_ref().map(|breaker| self.breaker(breaker)),
             is_parallel: false,
+            cache: None,
         }
     }
 

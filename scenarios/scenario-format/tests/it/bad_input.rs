@@ -380,6 +380,21 @@ fn platforms_that_cannot_stand() {
             "spec:\n  services: [{service: shop/web, calls: [{service: shop/web, times: 0}]}]\n",
             "small.yaml:5:69: E0077",
         ),
+        (
+            "spec:\n",
+            "spec:\n  services: [{service: shop/web, calls: [{service: shop/web, times: 3, cache: {hits: 90%, keys: 10}}]}]\n",
+            "small.yaml:5:79: E0160",
+        ),
+        (
+            "spec:\n",
+            "spec:\n  services: [{service: shop/web, calls: [{service: shop/web, cache: {hits: 90%, keys: 0}}]}]\n",
+            "small.yaml:5:87: E0160",
+        ),
+        (
+            "spec:\n",
+            "spec:\n  services: [{service: shop/web, calls: [{service: shop/web, cache: {hits: 0%, keys: 1}}]}]\n",
+            "small.yaml:5:76: E0160",
+        ),
         ("spec:\n", "spec:\n  parameters: {watchLatency: [5ms, 1ms]}\n", "small.yaml:5:36: E0021"),
         ("cpu: 4", "cpu: 18446744073709551615", "small.yaml:9:65: E0021: a node has at most"),
         ("memory: 8Gi", "memory: 7Ei", "small.yaml:9:76: E0021: a node has at most 1 PiB"),

@@ -598,3 +598,31 @@ fn retries_that_can_keep_a_service_overloaded() {
         assert!(!codes(neighbour, ""), "{neighbour}");
     }
 }
+
+#[test]
+fn cold_caches_that_ask_for_more_than_pods_can_do() {
+    // Two pods of a tenth of a core do 200 requests of a millisecond.
+    let said_of = |rate: u32, hits: &str, fault: &str| {
+        let load = format!("  load: [{{service: shop/front, rate: {rate}}}]\n{fault}");
+        let services = format!(
+            "  services:\n    - {{service: shop/web, cpuPerRequest: 1ms}}\n    - service: shop/front\n      cpuPerRequest: 1us\n      calls: [{{service: shop/web{hits}}}]\n"
+        );
+        let front = WEB.replace("web", "front");
+        let files = Memory::default()
+            .with("s.yaml", scenario(&load))
+            .with("small.yaml", format!("{PLATFORM}{services}"))
+            .with("web.yaml", WEB)
+            .with("front.yaml", front);
+        said(&load_all(&files, &["web.yaml", "front.yaml"], &[])).join("\n")
+    };
+    let cache = ", cache: {hits: 90%, keys: 1000}";
+    assert!(said_of(500, cache, "").contains("W0411"), "{}", said_of(500, cache, ""));
+    for (neighbour, hits) in [(150, cache), (2_500, cache), (150, ""), (500, "")] {
+        assert!(!said_of(neighbour, hits, "").contains("W0411"), "{neighbour} {hits}");
+    }
+    let flush =
+        |service: &str| format!("  faults: [{{cacheCold: {{service: {service}, at: 1m}}}}]\n");
+    assert!(!said_of(500, cache, &flush("shop/front")).contains("E0161"));
+    assert!(said_of(500, cache, &flush("shop/web")).contains("E0161"));
+    assert!(said_of(500, "", &flush("shop/front")).contains("E0161"));
+}

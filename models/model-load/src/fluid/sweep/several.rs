@@ -20,7 +20,7 @@ impl Sweep<'_> {
         let callee = |edge: EdgeIdx| edges.all[edge].callee;
         let is_again = |one: &&[EdgeIdx], next: &&[EdgeIdx]| matches!((*one, *next), ([one], [next]) if callee(*one) == callee(*next));
         stages.chunk_by(is_again).fold(own, |delay, group| match group {
-            [[edge]] => delay.then(room.edges[*edge].whole_delay()),
+            [[edge]] => delay.then(self.as_met(*edge, room).whole_delay()),
             [stage] => delay.then(self.at_once(stage, room)),
             several => self.one_by_one(&several.concat(), delay, room),
         })
@@ -70,7 +70,7 @@ impl Sweep<'_> {
         match together {
             Some(together) => before.then(together),
             None => {
-                let each = calls.iter().map(|edge| room.edges[*edge].whole_delay());
+                let each = calls.iter().map(|edge| self.as_met(*edge, room).whole_delay());
                 each.fold(before, Delay::then)
             }
         }
@@ -94,7 +94,7 @@ impl Sweep<'_> {
                     all.push((delay, common));
                 }
                 None => all.extend(group.iter().map(|&edge| {
-                    let delay = room.edges[edge].whole_delay();
+                    let delay = self.as_met(edge, room).whole_delay();
                     (delay, self.common(edge, delay, 1.0, room))
                 })),
             }

@@ -44,6 +44,7 @@ impl Engine {
             None => None,
         };
         match edge {
+            Some(edge) if self.is_cached(edge) => self.go_on(visit_idx),
             Some(edge) => self.call(edge, Caller::Visit(visit_idx), self.calendar.now()),
             None => self.answer(visit_idx),
         }
@@ -59,6 +60,10 @@ impl Engine {
         visit.next += count;
         for call in first..first + count {
             let edge = self.hops[node].calls[call as usize];
+            if self.is_cached(edge) {
+                self.resume(visit_idx, LossReason::None, Loss::NONE);
+                continue;
+            }
             self.call(edge, Caller::Visit(visit_idx), self.calendar.now());
         }
     }

@@ -43,6 +43,7 @@ fn takes_machines_or_load(kind: &FaultKind) -> bool {
         | FaultKind::NodeShutdown { .. }
         | FaultKind::PodCrash { .. }
         | FaultKind::BalancerMachineLoss { .. }
+        | FaultKind::CacheCold { .. }
         | FaultKind::MemoryLeak { .. }
         | FaultKind::UsageLeak { .. }
         | FaultKind::NoCapacity { .. }
