@@ -3,9 +3,9 @@
 //! Each rule has a code (`W01xx`) whose explanation says why it matters and what to do. Objects of a
 //! shipped platform are not complained about: who runs a scenario on it cannot change them.
 
-use model_api::Blueprint;
 use model_api::fault::FaultPlan;
 use model_api::kube::{Labels, Service, Workload, WorkloadKind};
+use model_api::{Blueprint, ServiceId};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::input::Resolved;
@@ -108,6 +108,13 @@ impl<'a> Lint<'a> {
         let manifests = self.manifests;
         let is_written = |it: &&'a Sourced<Service>| manifests.object(it).key.kind == "Service";
         manifests.services.iter().filter(is_written).map(|it| (&it.value, manifests.object(it)))
+    }
+
+    /// A Service as the run knows it, if it does.
+    fn id_of(&self, service: &Service) -> Option<ServiceId> {
+        let key = (&service.namespace, &service.name);
+        let idx = self.blueprint.services.iter().position(|it| (&it.namespace, &it.name) == key)?;
+        Some(ServiceId::from_index(idx))
     }
 
     /// Services that send requests to pods of a workload.

@@ -1,7 +1,5 @@
 //! Caches without which a Service is overloaded: W0411.
 
-use model_api::ServiceId;
-
 use super::Lint;
 use super::storms::Caches;
 use crate::diagnostic::{Code, Diagnostic};
@@ -15,12 +13,9 @@ impl Lint<'_> {
         }
         let (full, cold) = (self.asked(Caches::Full), self.asked(Caches::Cold));
         for (service, object) in self.services() {
-            let is_it = |it: &model_api::kube::Service| {
-                (&it.namespace, &it.name) == (&service.namespace, &service.name)
-            };
-            let Some(id) = self.blueprint.services.iter().position(is_it) else { continue };
-            let (full, cold) = (full[id].first, cold[id].first);
-            let Some(workers) = self.workers_of(ServiceId::from_index(id)) else { continue };
+            let Some(id) = self.id_of(service) else { continue };
+            let (full, cold) = (full[id.index()].first, cold[id.index()].first);
+            let Some(workers) = self.workers_of(id) else { continue };
             if full >= workers.capacity || cold <= workers.capacity {
                 continue;
             }

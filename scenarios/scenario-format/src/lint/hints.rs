@@ -136,13 +136,6 @@ impl Lint<'_> {
         });
         its.find(|workload| !is_strictly_spread(workload))
     }
-
-    fn id_of(&self, service: &Service) -> Option<ServiceId> {
-        let is_it = |other: &Service| {
-            (&other.namespace, &other.name) == (&service.namespace, &service.name)
-        };
-        self.blueprint.services.iter().position(is_it).map(ServiceId::from_index)
-    }
 }
 
 /// Whether no two zones can differ by more than a pod.

@@ -14,11 +14,7 @@ impl Lint<'_> {
             if service.session_affinity.is_none() {
                 continue;
             }
-            let is_it = |other: &model_api::kube::Service| {
-                (&other.namespace, &other.name) == (&service.namespace, &service.name)
-            };
-            let position = self.blueprint.services.iter().position(is_it);
-            let Some(id) = position.map(ServiceId::from_index) else { continue };
+            let Some(id) = self.id_of(service) else { continue };
             if let Some(why) = self.keeps_nobody(id) {
                 let message = format!("{}: it keeps no client with a pod: {why}", object.title());
                 self.warn(Code::W0320, object, FIELD, message);

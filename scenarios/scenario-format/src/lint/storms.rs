@@ -54,13 +54,10 @@ impl Lint<'_> {
     pub(super) fn storms(&mut self) {
         let asked = self.asked(Caches::Full);
         for (service, object) in self.services() {
-            let is_it = |it: &model_api::kube::Service| {
-                (&it.namespace, &it.name) == (&service.namespace, &service.name)
-            };
-            let Some(id) = self.blueprint.services.iter().position(is_it) else { continue };
-            let Asked { first, tries, patience } = asked[id];
+            let Some(id) = self.id_of(service) else { continue };
+            let Asked { first, tries, patience } = asked[id.index()];
             let Some(patience) = patience else { continue };
-            let Some(workers) = self.workers_of(ServiceId::from_index(id)) else { continue };
+            let Some(workers) = self.workers_of(id) else { continue };
             if first >= workers.capacity || tries <= workers.capacity {
                 continue;
             }
